@@ -85,7 +85,7 @@ def without_credentials(text: str) -> str:
 # --- what each key takes
 
 
-class _Unfit(Exception):  # noqa: N818 - never leaves this module
+class _Unfit(Exception):
     """A value its key does not take."""
 
     def __init__(self, problem: str, fix: str) -> None:
@@ -157,9 +157,9 @@ _FOREIGN = frozenset(("dev", "proc", "r2d", "sys"))
 
 
 def _repo_dir(value: object) -> str:
-    fix = "Write an absolute path without . and .., spaces, colons and dollars, such as /home/jovyan or /srv/repo."
-    # A colon would split PATH, a dollar sign would be expanded.
-    path = _text(fix, r"(/[^/:$\s\x00-\x1f\x7f]+)+")(value)
+    fix = "Write an absolute path of letters, digits and . _ @ + -, such as /home/jovyan or /srv/repo."
+    # It stands in a Dockerfile and in PATH, where other characters mean something or must be quoted.
+    path = _text(fix, r"(/[A-Za-z0-9._@+-]+)+")(value)
     parts = path.split("/")[1:]
     if "." in parts or ".." in parts:
         raise _Unfit(f"cannot be {path!r}", fix)

@@ -95,13 +95,13 @@ class ContentDamaged(R2DError):
 class SourceRefused(R2DError):
     """The source may be there and does not let this user in, or cannot be trusted to be the right one."""
 
-    exit_code = 10
+    exit_code = 14
 
 
 class SourceFailed(R2DError):
     """The source could not be brought here, for a reason that has no class of its own."""
 
-    exit_code = 11
+    exit_code = 15
 
 
 class RepositoryChanged(R2DError):

@@ -1,4 +1,4 @@
-"""What our tests and third parties' tests share: a repository from a mapping, a target, what a buildpack makes of them."""
+"""What our tests and third parties' tests share: a repository from a mapping, a target, a plan of both."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

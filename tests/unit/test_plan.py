@@ -1,7 +1,6 @@
 """Plans add up, and the keys of their stages depend on what shapes a layer and on nothing else."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from r2d.plan import (
     total,
 )
 from r2d.testing import TRIXIE, plan_of, repository_with, target
+from tests.conftest import RepoWith
 
 SCRIPT = ContextFile("install.sh", b"echo one\n")
 EVERY_KIND_OF_FILE = {
@@ -162,10 +162,10 @@ def test_the_version_of_r2d_changes_no_key(tmp_path: Path, monkeypatch: pytest.M
     assert keys(plan_of(repository)) == before
 
 
-def test_planning_twice_gives_the_same_plan(repo_with: Callable[..., object]) -> None:
+def test_planning_twice_gives_the_same_plan(repo_with: RepoWith) -> None:
     repository = repo_with(EVERY_KIND_OF_FILE)
 
-    assert plan_of(repository) == plan_of(repository)  # type: ignore[arg-type]
+    assert plan_of(repository) == plan_of(repository)
 
 
 def test_a_plan_for_machines_is_stable_json(tmp_path: Path) -> None:

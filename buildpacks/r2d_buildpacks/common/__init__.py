@@ -1,0 +1,1 @@
+"""Steps that several buildpacks add: the user, the Jupyter server, apt.txt, postBuild, start. Nothing to inherit."""

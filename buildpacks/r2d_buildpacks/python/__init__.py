@@ -1,0 +1,1 @@
+"""requirements.txt, and the plain Jupyter that a repository without any file gets."""

@@ -1,0 +1,150 @@
+"""What `r2d doctor` checks, and how it repairs what is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from r2d.errors import BaseImageUnavailable, R2DError, TemporaryFailure, ToolMissing
+from r2d.events import Decided, Emit, Warned
+
+if TYPE_CHECKING:
+    from r2d.configuration import Configuration
+    from r2d.engines.protocol import Engine
+
+# What Podman needs beside itself; Debian and Ubuntu name them alike.
+_PODMAN = ("podman", "runc")
+_PODMAN_ROOTLESS = ("uidmap", "slirp4netns", "fuse-overlayfs")
+_BASE_TOOLS = ("mmdebstrap",)
+
+FALLBACK_BASE = "debian:trixie"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    good: bool
+    needed: bool  # r2d cannot work without it
+    what: str
+    found: str
+    repair: str | None = None
+
+    @property
+    def line(self) -> str:
+        mark = "ok " if self.good else "no " if self.needed else "-  "
+        remedy = f"\n      repair: {self.repair}" if self.repair and not self.good else ""
+        return f"{mark} {self.what}: {self.found}{remedy}"
+
+
+def diagnosis(settings: "Configuration", environ: Mapping[str, str]) -> Iterator[Check]:
+    """Everything r2d needs on this machine, in the order in which it is to be repaired."""
+    from r2d.engines.find import probe
+
+    probes = probe(environ)
+    engines = [found for found in probes if found.kind == "engine"]
+    some_engine = any(found.works for found in engines)
+    if not engines:
+        yield Check(False, True, "engine", "no container engine is there", "r2d doctor --repair")
+    for found in probes:
+        facts = [found.version, found.place, found.builder and f"builds with {found.builder}"]
+        if found.free_bytes is not None:
+            facts.append(f"{found.free_bytes // 1_000_000_000} GB free")
+        words = (
+            ", ".join(fact for fact in facts if fact) if found.works else (found.why_not or "does not work")
+        )
+        yield Check(found.works, found.kind == "engine" and not some_engine, found.name, words, found.repair)
+    if some_engine:
+        yield _base_check(settings)
+
+
+def _base_check(settings: "Configuration") -> Check:
+    from r2d import bases
+    from r2d.cli.workspace import open_engine
+
+    name = settings.base_image or bases.default_base().reference
+    with open_engine(settings) as engine:
+        if engine.find(settings.origins.image(name)):
+            return Check(True, True, "base image", f"{name} is in {engine.facts.name}")
+    return Check(
+        False,
+        False,
+        "base image",
+        f"{name} is not here yet; the first build fetches it from its registry",
+        f"r2d doctor --repair, which makes {FALLBACK_BASE} from the package mirror where no registry answers",
+    )
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Sets up what is missing: an engine, then a base image. Asks before it installs anything."""
+
+    settings: "Configuration"
+    environ: Mapping[str, str]
+    emit: Emit
+    agree: Callable[[str], bool]
+
+    def everything(self) -> None:
+        """Leave a machine on which `r2d REPO` works, or raise with what a person must do."""
+        self._engine()
+        self._base()
+
+    def _engine(self) -> None:
+        from r2d.cli.workspace import open_engine
+
+        try:
+            with open_engine(self.settings) as engine:
+                self.emit(Decided("engine", engine.facts.name, f"it answers at {engine.facts.address}"))
+                return
+        except R2DError as error:
+            packages = _PODMAN if os.geteuid() == 0 else _PODMAN + _PODMAN_ROOTLESS
+            self._install(packages, because=error.problem.splitlines()[0])
+        with open_engine(self.settings) as engine:
+            self.emit(Decided("engine", engine.facts.name, "installed just now"))
+
+    def _base(self) -> None:
+        from r2d import bases
+        from r2d.cli.workspace import open_engine
+
+        name = self.settings.base_image or bases.default_base().reference
+        with open_engine(self.settings) as engine:
+            reference = self.settings.origins.image(name)
+            if engine.find(reference):
+                return
+            try:
+                engine.pull(reference, self.emit)
+            except (BaseImageUnavailable, TemporaryFailure) as error:
+                self.emit(
+                    Warned(f"{name} cannot be had here: {error.problem}", f"Making {FALLBACK_BASE} instead.")
+                )
+                self._make_base(engine)
+
+    def _make_base(self, engine: "Engine") -> None:
+        from r2d.base_factory import create_base
+        from r2d.configuration import set_user_default, user_config_file
+
+        if not shutil.which("mmdebstrap"):
+            self._install(_BASE_TOOLS, because="a base image is made from the package mirror")
+        image = create_base(engine, FALLBACK_BASE, origins=self.settings.origins, emit=self.emit)
+        file = user_config_file(self.environ)
+        set_user_default(file, "base_image", image.names[0])
+        self.emit(Decided("base image", image.names[0], f"the default from now on, in {file}"))
+
+    def _install(self, packages: tuple[str, ...], *, because: str) -> None:
+        as_root = [] if os.geteuid() == 0 else ["sudo"]
+        update = [*as_root, "apt-get", "update"]
+        install = [*as_root, "apt-get", "install", "--yes", "--no-install-recommends", *packages]
+        line = " ".join(install)
+        if shutil.which("apt-get") is None:
+            raise ToolMissing(
+                because, fix=f"Install {' '.join(packages)} with your system's package manager."
+            )
+        if not self.agree(f"{because}\nRun: {line}?"):
+            raise ToolMissing(because, fix=line)
+        for command in (update, install):
+            ended = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            if ended.returncode:
+                raise ToolMissing(f"`{' '.join(command)}` ended with exit code {ended.returncode}.", fix=line)
