@@ -24,7 +24,7 @@ class Heard(list[Event]):
         return [event for event in self if isinstance(event, kinds)]
 
 
-@pytest.fixture()
+@pytest.fixture
 def repo_with(tmp_path: Path) -> RepoWith:
     """Makes a repository of a mapping from names to contents; each call makes another one."""
     numbers = itertools.count()
@@ -37,7 +37,7 @@ def repo_with(tmp_path: Path) -> RepoWith:
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def heard() -> Heard:
     """Collects events."""
     return Heard()
