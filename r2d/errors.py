@@ -188,12 +188,6 @@ class ContainerNotStarted(R2DError):
     exit_code = 31
 
 
-class ServerNeverAnswered(R2DError):
-    """The container runs and its Jupyter does not answer."""
-
-    exit_code = 32
-
-
 class OutputExists(R2DError):
     """A folder to write into holds something that is not ours to replace."""
 

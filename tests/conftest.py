@@ -1,6 +1,7 @@
 """What lets a test read like a story."""
 
 import itertools
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,6 +23,10 @@ class Heard(list[Event]):
     def of(self, *kinds: type) -> list[Event]:
         """Those of these kinds."""
         return [event for event in self if isinstance(event, kinds)]
+
+
+# Started in the background of a script, a process is deaf to Ctrl-C, and so are all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

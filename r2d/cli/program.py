@@ -12,6 +12,8 @@ from r2d.cli.main import COMMANDS
 from r2d.cli.options import DEBUG
 from r2d.errors import R2DError, Terminated
 
+_COMPLETION = "_R2D_COMPLETE"  # what a shell sets when it asks for completions
+
 
 class _Commands(click.Group):
     """Commands that are imported when they are needed; whatever is no command is a repository to run."""
@@ -66,6 +68,10 @@ def program() -> None:
 
 def invoke(words: list[str]) -> int:
     """Run a command; its exit code. No traceback reaches a user who did not ask for it."""
+    if instruction := os.environ.get(_COMPLETION):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(program, {}, "r2d", _COMPLETION, instruction)
     meta: dict[str, Any] = {}
     try:
         with program.make_context("r2d", words) as context:

@@ -74,6 +74,27 @@ def test_exit_codes_are_unique() -> None:
     assert {code: names for code, names in codes.items() if len(names) > 1} == {}
 
 
+def test_the_manual_lists_every_exit_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
+
+    assert [kind.__name__ for kind in every_error() if f"| {kind.exit_code} |" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [(["r2d", "bui"], "build"), (["r2d", "build", "--user-i"], "--user-id")],
+)
+def test_a_shell_is_told_what_completes_a_word(typed: list[str], completed: str, tmp_path: Path) -> None:
+    ended = r2d(
+        folder=tmp_path,
+        _R2D_COMPLETE="bash_complete",
+        COMP_WORDS=" ".join(typed),
+        COMP_CWORD=str(len(typed) - 1),
+    )
+
+    assert f"plain,{completed}" in ended.stdout.splitlines()
+
+
 def test_exit_codes_leave_room_for_bugs_signals_and_the_shell() -> None:
     assert all(2 <= kind.exit_code < 125 for kind in every_error())
 
