@@ -25,8 +25,10 @@ class Heard(list[Event]):
         return [event for event in self if isinstance(event, kinds)]
 
 
-# Started in the background of a script, a process is deaf to Ctrl-C, and so are all that it starts.
+# Started in the background of a script, a process is deaf to signals, and so are all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
