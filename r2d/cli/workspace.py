@@ -122,13 +122,15 @@ def reporting(options: Options, *, only_problems: bool = False) -> Iterator[Emit
         try:
             yield partial(_problems, report.emit) if only_problems else report.emit
         except R2DError as error:
+            if only_problems:
+                raise  # told in one line where the program ends
             report.emit(Failed(error.problem, error.where, error.fix, error.exit_code))
             error.told = True
             raise
 
 
 def _problems(emit: Emit, event: Event) -> None:
-    if isinstance(event, Warned | Failed):
+    if isinstance(event, Warned):
         emit(event)
 
 

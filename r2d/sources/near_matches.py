@@ -18,14 +18,29 @@ def near_names(name: str, known: Iterable[str]) -> tuple[str, ...]:
 
 def near_folders(path: str, folder: Path) -> tuple[str, ...]:
     """The folders that look like the missing `path`, which is written from `folder`; written the same way."""
-    parent, _, name = path.rstrip("/").rpartition("/")
-    beside = folder / (parent or ("/" if path.startswith("/") else "."))
+    parts = [part for part in path.split("/") if part]
+    start = "/" if path.startswith("/") else ""
+    written = [start]
+    for part in parts:
+        written = [f"{way}{name}/" for way in written for name in _next(folder / (way or "."), part)][:_MOST]
+    return tuple(way.rstrip("/") for way in written if way.strip("/"))
+
+
+def _next(folder: Path, name: str) -> tuple[str, ...]:
+    """The folder of this name, else those that look like it."""
+    if name in (".", "..") or _is_folder(folder / name):
+        return (name,)
     try:
-        names = [entry.name for entry in beside.iterdir() if entry.is_dir()]
-    except (OSError, ValueError):  # the parent is missing too, or the name is none a file system knows
+        return near_names(name, [entry.name for entry in folder.iterdir() if _is_folder(entry)])
+    except (OSError, ValueError):  # nothing to list, or a name that no file system knows
         return ()
-    prefix = path[: len(path.rstrip("/")) - len(name)]
-    return tuple(f"{prefix}{near}" for near in near_names(name, names))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def did_you_mean(names: Sequence[str]) -> str | None:

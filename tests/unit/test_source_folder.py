@@ -128,3 +128,12 @@ print(*sorted(name for name in sys.modules if name.startswith("r2d.sources.") or
 
     kinds = ("folder", "near_matches", "protocol", "subfolder")
     assert said.split() == [f"r2d.sources.{kind}" for kind in kinds]
+
+
+def test_a_slip_in_any_part_of_a_path_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "examples" / "requirements").mkdir(parents=True)
+
+    with pytest.raises(SourceNotFound) as caught:
+        recognise("./exmples/requirments", ref=None, working_folder=tmp_path)
+
+    assert caught.value.fix == "Did you mean ./examples/requirements?"
