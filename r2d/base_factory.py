@@ -35,6 +35,7 @@ _GRACE_SECONDS = 20
 _KEYRINGS = Path("/usr/share/keyrings")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
+_CA_SETTING = "/etc/apt/apt.conf.d/99r2d-ca"
 _LOCALES = 'echo "en_US.UTF-8 UTF-8" >"$1/etc/locale.gen" && chroot "$1" locale-gen'
 
 # What mmdebstrap says, and what it means.
@@ -83,7 +84,7 @@ def create_base(
     variant = "full" if full else "minimal" if minimal else ""
     request = requested(name, variant=variant, mirror=mirror or origins.distribution_mirror)
     _require_tools(request)
-    command = mmdebstrap(request, _sources(request, emit))
+    command = mmdebstrap(request, _sources(request, origins, emit), ca_bundle=origins.ca_bundle)
     title = f"make {request.distribution} {request.release} with mmdebstrap"
     started = time.monotonic()
     emit(StepStarted("base", title))
@@ -139,7 +140,7 @@ def packages(variant: str) -> tuple[str, ...]:
     return tuple(sorted({package for each in lists[variant] for package in recipe()[each]}))
 
 
-def mmdebstrap(request: BaseRequest, sources: tuple[str, ...]) -> list[str]:
+def mmdebstrap(request: BaseRequest, sources: tuple[str, ...], *, ca_bundle: Path | None = None) -> list[str]:
     """The command that writes the root filesystem as a tar to its standard output."""
     kept, excluded = recipe()["files"]["kept"], recipe()["files"]["excluded"]
     return [
@@ -150,6 +151,7 @@ def mmdebstrap(request: BaseRequest, sources: tuple[str, ...]) -> list[str]:
         f"--include={','.join(packages(request.variant))}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in excluded),
         *(f"--dpkgopt=path-include={pattern}" for pattern in kept),
+        *(_trusting(ca_bundle) if ca_bundle else ()),
         f"--customize-hook={_LOCALES}",
         request.suite,
         "-",
@@ -157,7 +159,13 @@ def mmdebstrap(request: BaseRequest, sources: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _sources(request: BaseRequest, emit: Emit) -> tuple[str, ...]:
+def _trusting(ca_bundle: Path) -> tuple[str, str]:
+    """Apt's trust in a CA bundle of this machine while the base is made; `--aptopt` would leave it in the image."""
+    setting = shlex.quote(f'Acquire::https::CAInfo "{ca_bundle}";')
+    return (f'--setup-hook=echo {setting} >"$1{_CA_SETTING}"', f'--customize-hook=rm "$1{_CA_SETTING}"')
+
+
+def _sources(request: BaseRequest, origins: Origins, emit: Emit) -> tuple[str, ...]:
     """The lines of the image's sources.list; none where mmdebstrap's own are right: updates, security and all."""
     if request.mirror is None:
         return ()
@@ -167,7 +175,7 @@ def _sources(request: BaseRequest, emit: Emit) -> tuple[str, ...]:
     lines = [f"deb {mirror} {suite} {components}" for suite in suites]
     if suffix := distribution.get("security_mirror_suffix"):
         security = f"{request.suite}-security"
-        if _answers(f"{mirror}{suffix}/dists/{security}/InRelease"):
+        if _answers(f"{mirror}{suffix}/dists/{security}/InRelease", origins):
             lines.append(f"deb {mirror}{suffix} {security} {components}")
         else:
             emit(
@@ -178,12 +186,20 @@ def _sources(request: BaseRequest, emit: Emit) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _answers(address: str) -> bool:
-    if not address.startswith(("http://", "https://")):
+def _answers(address: str, origins: Origins) -> bool:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https"):
         return False
     request = urllib.request.Request(address, method="HEAD")  # noqa: S310  (the scheme was just looked at)
     try:
-        with urllib.request.urlopen(request, timeout=20):  # noqa: S310
+        trusted = ssl.create_default_context(cafile=origins.ca_bundle)
+        # The empty handler of proxies keeps urllib from looking for some in the environment.
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
+        )
+        if proxy := _proxy_for(parts, origins):
+            request = _through(proxy, request)
+        with opener.open(request, timeout=20):
             return True
     except (urllib.error.URLError, OSError):
         return False

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import cast
+from typing import Any, cast
 
 from r2d.buildpack import BuildPack, Finding, Role
 from r2d.errors import InvalidEnvironmentFile, UnsupportedRepository
@@ -53,6 +53,8 @@ _ENVIRONMENT_FILES = (
     "apt.txt",
     "postBuild",
     "start",
+    ".dockerignore",
+    ".containerignore",
 )
 
 
@@ -113,6 +115,9 @@ def _ignored(
     for file in repository.shadowed(*_ENVIRONMENT_FILES):
         if file not in used:
             yield Ignored(file, f"{repository.config_folder}/ is there, so only the files in it count")
+    versions = repository.first(".python-version")
+    if versions and versions not in used:
+        yield Ignored(versions, "this version of r2d takes the version of Python from runtime.txt alone")
     for file in _unknown_to_the_standard(repository, used):
         yield Ignored(
             file, f"this version of r2d does not read it; {winner.finding.because if winner else ''}"
@@ -129,14 +134,24 @@ def _unknown_to_the_standard(repository: Repository, used: set[str]) -> list[str
     ]
 
 
+def _is_package(repository: Repository, file: str) -> bool:
+    """Whether a pyproject.toml is one that the standard installs beside whatever else there is."""
+    described = _toml(repository, file)
+    return "project" in described and "build-system" in described
+
+
+def _toml(repository: Repository, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(repository.text(file))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidEnvironmentFile(f"This is no TOML: {error}.", where=file) from error
+
+
 def _describes_an_environment(repository: Repository, file: str) -> bool:
     """Most pyproject.toml do, but some hold only settings of tools."""
     if not file.endswith("pyproject.toml"):
         return True
-    try:
-        described = tomllib.loads(repository.text(file))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidEnvironmentFile(f"This is no TOML: {error}.", where=file) from error
+    described = _toml(repository, file)
     return "project" in described or "poetry" in described.get("tool", {})
 
 
@@ -152,6 +167,9 @@ def _python_is_described(used: set[str]) -> bool:
 def _refuse_what_nobody_read(repository: Repository, used: set[str]) -> None:
     named = [repository.first(name) for name in _NOT_BUILT]
     at_root = [repository.at_root(name) for name in _NOT_BUILT_AT_ROOT]
+    at_root += [
+        file for file in [repository.at_root("pyproject.toml")] if file and _is_package(repository, file)
+    ]
     alone = [] if _python_is_described(used) else _unknown_to_the_standard(repository, used)
     asked = _language_nobody_read(repository, used)
     for file in (*named, *at_root, *alone, asked.file if asked and asked.name == "r" else None):

@@ -170,7 +170,7 @@ def _repo_dir(value: object) -> str:
 
 def _platform(value: object) -> str:
     return _text(
-        "Write a platform such as linux/amd64, linux/arm64 or linux/arm/v7.", r"linux/[a-z0-9_]+(/v[0-9]+)?"
+        "Write linux/amd64 or linux/arm64: for others there is no Python to install.", r"linux/(amd64|arm64)"
     )(value)
 
 

@@ -26,7 +26,12 @@ class R2DError(Exception):
 
 
 class Terminated(BaseException):
-    """The process was asked to end by SIGTERM: what Ctrl-C is for a person."""
+    """The process was asked to end by a signal such as SIGTERM: what Ctrl-C is for a person."""
+
+    def __init__(self, signal_name: str = "SIGTERM", signal_number: int = 15) -> None:
+        super().__init__(signal_name)
+        self.signal_name = signal_name
+        self.exit_code = 128 + signal_number
 
 
 # --- what the user gave us

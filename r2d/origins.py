@@ -81,6 +81,11 @@ class Origins:
         script = ContextFile("network.sh", lines.encode())
         return (script, ContextFile("ca.pem", self._trusted(self.ca_bundle))) if self.ca_bundle else (script,)
 
+    @property
+    def hold_credentials(self) -> bool:
+        """Whether what a build is told of the network includes a password."""
+        return any(_CREDENTIALS.search(value) for _, value in self.variables())
+
     def kept(self) -> Plan:
         """What of this stays in the image: nothing, unless it is asked for."""
         if not self.in_image:

@@ -77,12 +77,17 @@ class Recipe:
         )
 
 
-def planned(checkout: Checkout, target: Target, origins: Origins, emit: Emit) -> Plan:
-    """What the files of a checkout mean for a target."""
+def understood(checkout: Checkout, target: Target, origins: Origins) -> tuple[chain.Verdict, Plan]:
+    """What is found in the files of a checkout, and what that means for a target."""
     verdict = chain.verdict(Repository(checkout.folder))
+    return verdict, verdict.plan(target) + origins.kept()
+
+
+def planned(checkout: Checkout, target: Target, origins: Origins, emit: Emit) -> Plan:
+    """The plan for a checkout, told as it is made."""
+    verdict, plan = understood(checkout, target, origins)
     for found in verdict.found:
         emit(Detected(found.buildpack, found.finding.because))
-    plan = verdict.plan(target) + origins.kept()
     for choice in plan.chosen:
         emit(Decided(choice.what, choice.value, choice.because))
     for ignored in plan.ignored:
@@ -108,7 +113,7 @@ def recipe(
         base_image=base_image,
         labels=_labels(checkout, plan, target, wishes),
         network=origins.files(),
-        versions={"uv": version("uv")},
+        versions={"uv": f"{version('uv')}-{target.platform.replace('/', '-')}"},
     )
     tools = tuple((f"{FILES}/bin/{name}", tool(name)) for name in rendered.tools)
     return Recipe(
@@ -122,8 +127,9 @@ def built(
     """The image of a recipe: the one that is there, when it was made of exactly this, else a new one."""
     from r2d.engines.protocol import BuildRequest
 
-    base = engine.find(made.base_image)
-    key = hashlib.sha256(f"{made.key()} {base.id if base else ''}".encode()).hexdigest()
+    key = hashlib.sha256(
+        f"{made.key()} {target.platform} {_base_id(engine, made, emit)}".encode()
+    ).hexdigest()
     name = wishes.name or default_name(checkout, key)
     before = engine.find(name)
     if before and before.labels.get(KEY_LABEL) == key and not wishes.rebuild:
@@ -154,6 +160,13 @@ def built(
     return image
 
 
+def _base_id(engine: "Engine", made: Recipe, emit: Emit) -> str:
+    """What the base image is right now. A name with a digest says that itself, and the build may fetch it."""
+    if "@" in made.base_image:
+        return ""
+    return (engine.find(made.base_image) or engine.pull(made.base_image, emit)).id
+
+
 def default_name(checkout: Checkout, key: str) -> str:
     """The name an image gets when nobody gives one; a folder keeps its name from build to build."""
     if checkout.content:
@@ -167,7 +180,10 @@ def ignore_rules(checkout: Checkout, *, keep_git: bool) -> IgnoreRules:
     repository = Repository(checkout.folder)
     files = [repository.first(name) for name in (".dockerignore", ".containerignore")]
     texts = [repository.text(file) for file in files if file]
-    return IgnoreRules.parse(texts, always=() if keep_git else (".git",))
+    # Whoever ignores everything but the notebooks still wants what runs at the end and at the start.
+    run = [file for name in ("postBuild", "start") if (file := repository.first(name))]
+    texts.append("".join(f"!{file}\n" for file in run))
+    return IgnoreRules.parse(texts, always=() if keep_git else ("**/.git", "**/.hg"))
 
 
 def _labels(checkout: Checkout, plan: Plan, target: Target, wishes: Wishes) -> tuple[tuple[str, str], ...]:

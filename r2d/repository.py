@@ -48,11 +48,20 @@ class Repository:
         return tuple(name for name in names if self.has(name)) if self.config_folder else ()
 
     def has(self, path: str) -> bool:
-        """Whether there is such a file. A folder of that name is none."""
+        """Whether there is such a file. A folder of that name is none; a link that leads nowhere is a mistake."""
+        file = self.root / path
         try:
-            return (self.root / path).is_file()
+            there = file.is_file()
+            dangling = not there and file.is_symlink() and not file.exists()
         except OSError:  # a loop of links, a name too long
             return False
+        if dangling:
+            raise InvalidEnvironmentFile(
+                "This is a link to a file that is not there.",
+                where=path,
+                fix="Add the file, or remove the link.",
+            )
+        return there
 
     def read(self, path: str) -> bytes:
         """The bytes of a file, which may be a link but not out of the repository."""

@@ -35,8 +35,9 @@ class Server:
         return replace(wanted, command=tuple(command), env=(*wanted.env, ("JUPYTER_TOKEN", self.token)))
 
     def url(self, host: str, port: int) -> str:
-        joint = "&" if "?" in self.open_at else "?"
-        return f"http://{_in_url(host)}:{port}/{self.open_at.lstrip('/')}{joint}token={self.token}"
+        page, hash_sign, fragment = self.open_at.lstrip("/").partition("#")
+        joint = "&" if "?" in page else "?"
+        return f"http://{_in_url(host)}:{port}/{page}{joint}token={self.token}{hash_sign}{fragment}"
 
 
 def run(
@@ -64,7 +65,7 @@ def run(
         emit(ContainerExited(code))
         return code
     except (KeyboardInterrupt, Terminated) as signal:
-        because = "Ctrl-C" if isinstance(signal, KeyboardInterrupt) else "SIGTERM"
+        because = signal.signal_name if isinstance(signal, Terminated) else "Ctrl-C"
         # Whoever asked for the end does not want to hear any more that the server answers.
         ended.set()
         emit(ContainerStopping(because))

@@ -30,7 +30,9 @@ install_packages() { # install_packages PACKAGE…: those of the distribution th
     agree "Install the system packages ${missing[*]}?" || return 1
     say "Installing ${missing[*]}"
     as_root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive as_root apt-get install --yes -qq --no-install-recommends "${missing[@]}" >&2
+    # --no-remove: a package that conflicts with one that is there is refused, never put in its place.
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends --no-remove \
+        "${missing[@]}" >&2
 }
 
 new_enough() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }

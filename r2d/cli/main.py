@@ -28,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Before anything else is imported: scripts ask often.
         print(__version__)
         sys.exit(0)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in _ENDING:
+        # Whoever started us under nohup wants us to outlive the terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     from r2d.cli.program import invoke
 
     code = invoke(words)
@@ -37,12 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _terminate(_number: int, _frame: object) -> None:
+# What ends a program that has not been asked nicely: a supervisor's stop, a terminal that is closed.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+def _terminate(number: int, _frame: object) -> None:
     # Once: what cleans up must not be interrupted by an impatient second one.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)
     from r2d.errors import Terminated
 
-    raise Terminated
+    raise Terminated(signal.Signals(number).name, number)
 
 
 if __name__ == "__main__":

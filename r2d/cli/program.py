@@ -91,8 +91,8 @@ def invoke(words: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except Terminated:
-        return 143
+    except Terminated as ended:
+        return ended.exit_code
     except BrokenPipeError:
         # Who reads our output has seen enough; the interpreter's own last flush must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

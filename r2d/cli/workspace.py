@@ -1,6 +1,7 @@
 """From what the user typed to what the pipeline takes: settings, a report, a checkout, a target, an engine."""
 
 import os
+import platform
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ class Workspace:
             user=settings.user,
             uid=settings.uid,
             repo_dir=settings.repo_dir,
-            platform=settings.platform or (engine.facts.platform if engine else "linux/amd64"),
+            platform=settings.platform or (engine.facts.platform if engine else _own_platform()),
         )
 
     def _base(self, engine: "Engine | None") -> Base:
@@ -98,6 +99,10 @@ class Workspace:
             keep_git=self.settings.keep_git,
             host_network=self.settings.host_network,
         )
+
+
+def _own_platform() -> str:
+    return "linux/arm64" if platform.machine() in ("aarch64", "arm64") else "linux/amd64"
 
 
 @contextmanager
@@ -198,8 +203,15 @@ def network(settings: "Configuration") -> "Network":
     """What fetching may use of the outside."""
     from r2d.sources.protocol import Network
 
+    origins = settings.origins
+    proxies = {
+        "http_proxy": origins.http_proxy,
+        "https_proxy": origins.https_proxy,
+        "no_proxy": origins.no_proxy,
+    }
     return Network(
-        environment=dict(os.environ),
+        environment=dict(os.environ) | {name: value for name, value in proxies.items() if value},
+        software_heritage_token=os.environ.get("SWH_TOKEN"),
         ca_bundle=settings.origins.ca_bundle,
         git_credentials=os.environ.get("GIT_CREDENTIAL_ENV"),
     )

@@ -284,7 +284,9 @@ def _without_control(value: str) -> str:
 
 
 def _breaks(character: str) -> bool:
-    return ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 or character in "\u2028\u2029"
+    number = ord(character)
+    # Half of a surrogate pair stands for a byte that is no text.
+    return number < 0x20 or 0x7F <= number < 0xA0 or number in (0x2028, 0x2029) or 0xD800 <= number < 0xE000
 
 
 def _finalize(value: object) -> object:

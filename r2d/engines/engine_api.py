@@ -27,8 +27,11 @@ from r2d.errors import BuildFailed, EngineTooOld, InvalidImageName
 from r2d.events import ContainerOutput, Emit, Transferred, Warned
 
 RUN_LABEL = ("r2d.run", "1")
-_OLDEST_DOCKER_API = (1, 39)
+# Of 20.10, the first whose own Dockerfile reader knows `RUN --mount` and `COPY --chmod`.
+_OLDEST_DOCKER_API = (1, 41)
 _OLDEST_PODMAN = (4,)
+_OLDEST_PODMAN_THAT_MAPS_USERS = (4, 3)
+_IMAGE_UID = 1000
 _ENDED = {"exited", "stopped", "dead", "removing"}
 # How often Podman's log is read: a fifth of the time at most, however long the log has become.
 _LOOK_SECONDS = 0.2
@@ -57,6 +60,7 @@ class EngineApi:
         version = self._expect(self._wire.ask("GET", "/version"), doing="tell its version")
         self._is_podman = any("Podman" in part.get("Name", "") for part in version.get("Components") or ())
         self._check_age(version)
+        self._maps_users = self._is_podman and _numbers(version["Version"]) >= _OLDEST_PODMAN_THAT_MAPS_USERS
         about = self._expect(self._wire.ask("GET", "/info"), doing="describe itself")
         self._storage = str(about.get("DockerRootDir") or "")
         self.facts = EngineFacts(
@@ -203,15 +207,14 @@ class EngineApi:
                 f"The engine at {self._wire.address} builds images for {version['Os']}, not for Linux.",
                 fix="Switch it to Linux containers.",
             )
-        numbers = tuple(int(part) for part in re.findall(r"\d+", version["Version"])[:2])
-        if self._is_podman and numbers < _OLDEST_PODMAN:
+        if self._is_podman and _numbers(version["Version"]) < _OLDEST_PODMAN:
             raise EngineTooOld(
                 f"Podman {version['Version']} is too old: a build needs version 4 or newer.",
                 fix="Install a newer Podman, or use Docker.",
             )
         if not self._is_podman and self._wire.api_version < _OLDEST_DOCKER_API:
             raise EngineTooOld(
-                f"Docker {version['Version']} has no BuildKit: a build needs version 18.09 or newer.",
+                f"Docker {version['Version']} is too old: a build needs version 20.10 or newer.",
                 fix="Install a newer Docker, or Podman 4 or newer.",
             )
 
@@ -313,6 +316,10 @@ class EngineApi:
             config["Cmd"] = list(request.command)
         if request.user:
             config["User"] = request.user
+        if request.volumes and self.facts.rootless and self._maps_users:
+            # Else whoever starts the container is its root, and the image's user may not write the folder.
+            uid = _IMAGE_UID if request.uid is None else request.uid
+            config["HostConfig"]["UsernsMode"] = f"keep-id:uid={uid},gid={uid}"
         return config
 
 
@@ -464,6 +471,10 @@ def _image(content: dict[str, Any]) -> Image:
         user=config.get("User") or "",
         layers=tuple((content.get("RootFS") or {}).get("Layers") or ()),
     )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def _port(name: str) -> tuple[int, str]:

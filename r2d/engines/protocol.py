@@ -80,6 +80,7 @@ class RunRequest:
     volumes: tuple[Volume, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     user: str | None = None
+    uid: int | None = None  # of the image's user, who is to own what `volumes` name; None: 1000
 
 
 class Container(Protocol):

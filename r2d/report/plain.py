@@ -149,7 +149,9 @@ class Plain:
                 yield Line(f"Reused {image}: nothing has changed, nothing was built", "good")
             case ContainerStarted():
                 container = short_id(neutral_words(event.id))
-                yield Line(f"Started container {container} from {neutral_words(event.image)}")
+                is_id = event.image.startswith("sha256:")
+                image = short_id(event.image) if is_id else neutral_words(event.image)
+                yield Line(f"Started container {container} from {image}")
             case ContainerOutput():
                 for line in self._told.container_lines[event.stream].feed(event.text):
                     yield Line(f"| {line}")

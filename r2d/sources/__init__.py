@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from r2d.errors import SourceNotFound
+from r2d.errors import OutputExists, OutputNotWritten, SourceNotFound, WrongUsage
 from r2d.events import Decided, Emit, Fetched, Fetching
 from r2d.sources import folder as folders
 from r2d.sources.protocol import Checkout, Network, Source
 from r2d.sources.subfolder import within
 
-__all__ = ["Checkout", "Network", "Opening", "Source", "checkout", "recognise", "within"]
+__all__ = ["Checkout", "Network", "Opening", "Source", "checkout", "fetch_to", "recognise", "within"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ def _recognise_files(text: str, working_folder: Path) -> Source | None:
 
 
 def _recognise_repository(text: str, *, ref: str | None, working_folder: Path, subdir: str) -> Source | None:
-    from r2d.sources import git, mercurial
+    from r2d.sources import git, launch_links, mercurial
 
-    return mercurial.recognise(text, ref=ref) or git.recognise(
-        text, ref=ref, working_folder=working_folder, subdir=subdir
-    )
+    if found := mercurial.recognise(text, ref=ref):
+        return found
+    # Archives and records have had their turn: "v2" is the beginning of many services' addresses.
+    launch_links.refuse_unknown_provider(text)
+    return git.recognise(text, ref=ref, working_folder=working_folder, subdir=subdir)
 
 
 def _not_found(text: str, working_folder: Path) -> Source:
@@ -111,6 +113,38 @@ def checkout(
             _remove(private)
 
 
+def fetch_to(source: Source, folder: Path, *, subdir: str = "", network: Network, emit: Emit) -> Checkout:
+    """The source's files in a folder of the user's, which stays as it was where they cannot be brought."""
+    if isinstance(source, folders.Folder):
+        raise WrongUsage(
+            "This is a folder already: there is nothing to fetch.", where=source.name, fix="Use it as it is."
+        )
+    made = _made(folder)
+    try:
+        found = _fetched(source, folder, network, emit)
+        return within(found, subdir) if subdir else found
+    except BaseException:
+        for path in [made] if made else list(folder.iterdir()):
+            _remove(path)
+        raise
+
+
+def _made(folder: Path) -> Path | None:
+    """Make the folder; the first folder on the way to it that was not there, None where all were."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OutputExists("There is something already.", where=str(folder), fix="Name a new folder.")
+    except FileExistsError as error:
+        raise OutputExists("This is a file.", where=str(folder), fix="Name a new folder.") from error
+    except OSError as error:
+        raise OutputNotWritten(
+            f"The folder cannot be used: {error.strerror}.", where=str(folder), fix="Name another folder."
+        ) from error
+    return missing[-1] if missing else None
+
+
 def _fetched(source: Source, into: Path, network: Network, emit: Emit) -> Checkout:
     emit(Fetching(source.name))
     found = source.fetch(into, network, emit)
@@ -121,6 +155,9 @@ def _fetched(source: Source, into: Path, network: Network, emit: Emit) -> Checko
 def _remove(folder: Path) -> None:
     import shutil
 
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink()
+        return
     try:
         shutil.rmtree(folder)
     except PermissionError:

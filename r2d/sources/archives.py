@@ -55,8 +55,9 @@ class LocalArchive:
 
     @property
     def name(self) -> str:
-        """Its path."""
-        return str(self.path)
+        """Its file's name, as a terminal can print it: a path tells of the machine, not of the content."""
+        text = self.path.name.encode("utf-8", "backslashreplace").decode()
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
     def fetch(self, into: Path, network: Network, emit: Emit) -> Checkout:  # noqa: ARG002 a Source's form
         """Unpack it; the hash of the file names the content."""
@@ -72,7 +73,8 @@ class LocalArchive:
                 fix="Check its permissions.",
             ) from error
         unpack(self.path, into, emit=emit, name=self.name)
-        return Checkout(into, source=self.name, content=f"sha256:{digest}", temporary=True)
+        # The same content is the same image, wherever the file lies and whatever it is called.
+        return Checkout(into, source="local", content=f"sha256:{digest}", temporary=True)
 
 
 @dataclass(frozen=True)

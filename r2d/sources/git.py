@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from r2d.errors import SourceNotFound, WrongUsage
 from r2d.events import Decided, Emit
@@ -49,7 +50,7 @@ class RecognisedGit:
             content=wanted.commit,
             ref=self._asked(),
             temporary=True,
-            open_at=f"lab/tree/{wanted.folder}" if self.tail_is_file and wanted.folder else None,
+            open_at=f"lab/tree/{quote(wanted.folder)}" if self.tail_is_file and wanted.folder else None,
         )
         return within(checkout, folder)
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from r2d.errors import InvalidConfiguration, SourceNotFound, UnsafeContent
+from r2d.sources.near_matches import did_you_mean
 
 PROTOCOLS = ("https", "http", "ssh", "git", "file")
 
 _SCP = re.compile(
     r"(?:(?P<user>[A-Za-z0-9_][\w.+-]*)@)?(?P<host>[A-Za-z0-9_][\w.-]*):(?P<path>(?!/?/)\S+|/\S+)"
 )
+# How other tools abbreviate a site. An ssh host of such a name is still reached as user@gh:path.
+_SITES = {"gh": "github.com", "github": "github.com", "gl": "gitlab.com", "gitlab": "gitlab.com"}
 _HELPER_TRANSPORT = re.compile(r"[A-Za-z0-9+.-]*::")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
@@ -64,6 +67,12 @@ def parse(text: str) -> Address | None:
     if "://" in text:
         return _url(text)
     if (match := _SCP.fullmatch(text)) and not match["path"].startswith("-"):
+        if not match["user"] and (site := _SITES.get(match["host"].lower())):
+            raise SourceNotFound(
+                "r2d knows no abbreviations of sites.",
+                where=text,
+                fix=did_you_mean([f"https://{site}/{match['path'].strip('/')}"]),
+            )
         # `C:\folder` and `name:tag` of one letter are no hosts.
         return (
             Address(text, text) if match["user"] or _looks_like_host(match["host"], match["path"]) else None

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -11,6 +12,7 @@ _LINK = re.compile(r"https?://[^\s<>\"'()\[\]]+(?:\([^\s<>\"'()\[\]]*\)[^\s<>\"'
 _PROVIDERS = ("gh", "gist", "gl", "git", "zenodo", "figshare", "dataverse", "hydroshare", "ckan")
 _REMOTE = re.compile(r"(?:https?|git|ssh)://[^/]|[\w.-]+@[\w.-]+:", re.IGNORECASE)
 _RECORD = re.compile(r"(?:doi:)?10\.\d+[\d.]*/|https?://[^/]", re.IGNORECASE)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # There "v2" and "repo" are names of people.
 _CODE_HOSTS = frozenset(
     {"github.com", "www.github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gist.github.com"}
@@ -23,15 +25,39 @@ class LaunchLink:
 
     repository: str
     ref: str | None = None
-    open_at: str | None = None
+    open_at: str | None = None  # URL-quoted
 
 
 def recognise(text: str) -> LaunchLink | None:
     """The launch link that the text is, or the first one in a pasted badge."""
-    for match in _LINK.finditer(text):
-        if link := _from_address(html.unescape(match.group()).rstrip(".,;")):
+    for address in _addresses(text):
+        if link := _from_address(address):
             return link
     return None
+
+
+def refuse_unknown_provider(text: str) -> None:
+    """Say of a launch link whose provider r2d does not know that it is one; git would ask the hub for a repository."""
+    if text.lower().startswith("git+"):
+        return
+    for address in _addresses(text):
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname or ""
+        except ValueError:
+            continue
+        found = re.match(r"/v2/([a-z]+)/.", parts.path)
+        if found and host not in _CODE_HOSTS and not parts.path.endswith(".git"):
+            raise WrongUsage(
+                f"r2d knows no provider {found[1]!r} of launch links.",
+                where=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}",
+                fix=f"Known are {', '.join(_PROVIDERS)}. If this is a git repository, write git+ before the address.",
+            )
+
+
+def _addresses(text: str) -> Iterator[str]:
+    for match in _LINK.finditer(text):
+        yield html.unescape(match.group()).rstrip(".,;")
 
 
 def _from_address(address: str) -> LaunchLink | None:
@@ -99,8 +125,20 @@ def _page(query: str) -> str | None:
     """The page below the server's root that the link wants to see."""
     asked = dict(parse_qsl(query))
     if page := asked.get("urlpath"):
-        return page.lstrip("/") or None
+        return _quoted(page.lstrip("/")) or None
     for option, place in (("labpath", "doc/tree"), ("filepath", "tree")):
         if path := asked.get(option):
-            return f"{place}/{quote(path.lstrip('/'))}"
+            return f"{place}/{quote(path.lstrip('/'), errors='surrogateescape')}"
     return None
+
+
+def _quoted(page: str) -> str:
+    """A path, or a path with a query, as a URL writes it; what is quoted already stays as it is."""
+    path, mark, rest = page.partition("?")
+    query, hash_sign, fragment = rest.partition("#")
+    return f"{_kept(path, '/')}{mark}{_kept(query, '/?')}{hash_sign}{_kept(fragment, '/?')}"
+
+
+def _kept(text: str, separators: str) -> str:
+    whole = _BROKEN_ESCAPE.sub("%25", text)
+    return quote(whole, safe=f"%:@!$&'()*+,;=~{separators}", errors="surrogateescape")

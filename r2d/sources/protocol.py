@@ -30,7 +30,7 @@ class Checkout:
     ref: str | None = None  # what was asked for
     subdir: str = ""  # the part of the source that `folder` is; "" is the whole
     temporary: bool = False  # ours to remove
-    open_at: str | None = None  # the page a launch link wants to see: "lab/tree/index.ipynb"
+    open_at: str | None = None  # the page a launch link wants to see, URL-quoted: "lab/tree/index.ipynb"
 
 
 class Source(Protocol):

@@ -1,7 +1,9 @@
 """`r2d REPO`: a Jupyter that answers, works, and goes away."""
 
 import signal
+import time
 from collections.abc import Iterator
+from http.client import HTTPException
 
 import pytest
 from docker.models.containers import Container
@@ -121,12 +123,20 @@ def test_under_a_hub_that_only_starts_the_image_it_becomes_the_hubs_server(docke
 
 
 def _answering(container: Container, words: str) -> str:
-    """Where a container's server is, once it has said that it runs."""
+    """Where a container's server is, once it answers: Jupyter says that it runs a moment before it does."""
     _until(container, words)
     container.reload()
     published = container.ports["8888/tcp"]
     assert published
-    return f"http://127.0.0.1:{published[0]['HostPort']}"
+    address = f"http://127.0.0.1:{published[0]['HostPort']}"
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            ask(f"{address}/", None)
+            return address
+        except (OSError, HTTPException):
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.05)
 
 
 def _until(container: Container, words: str) -> str:

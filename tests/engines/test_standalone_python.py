@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import uv
 
 from r2d_buildpacks.python import standalone
 from r2d_buildpacks.python.update_pins import MIRRORED_PREFIX
@@ -28,7 +29,15 @@ def install(mirror: str, downloads: bytes, folder: Path) -> "subprocess.Complete
         "UV_CACHE_DIR": str(folder / "cache"),
         "UV_HTTP_RETRIES": "0",
     }
-    command = ["uv", "python", "install", "--no-config", "--no-bin", "--install-dir", str(folder / "pythons")]
+    command = [
+        uv.find_uv_bin(),
+        "python",
+        "install",
+        "--no-config",
+        "--no-bin",
+        "--install-dir",
+        str(folder / "pythons"),
+    ]
     return subprocess.run(
         [*command, host_minor()], env=environment, capture_output=True, text=True, check=False
     )

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import random
 import tarfile
 import threading
@@ -48,6 +49,32 @@ def test_a_local_archive_is_left_where_it_is(tmp_path: Path) -> None:
     source.fetch(into, Network(), ignore)
     assert (into / "README").read_text() == "hi"
     assert (tmp_path / "repo.zip").exists()
+
+
+def test_two_copies_of_an_archive_are_one_source_and_tell_nothing_of_the_machine(tmp_path: Path) -> None:
+    found = []
+    for number, path in enumerate(("alice/repo.zip", "bob/copy.zip")):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(zipped({"README": "hi"}))
+        source = archives.recognise(str(tmp_path / path), tmp_path)
+        assert source is not None
+        assert source.name == Path(path).name
+        into = tmp_path / str(number)
+        into.mkdir()
+        found.append(source.fetch(into, Network(), ignore))
+    assert {checkout.source for checkout in found} == {"local"}
+    assert found[0].content == found[1].content
+
+
+def test_an_archives_name_can_be_printed_whatever_bytes_it_has(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9\n\x1b[1m.zip")
+    (tmp_path / name).write_bytes(zipped({"README": "hi"}))
+    source = archives.recognise(name, tmp_path)
+    assert source is not None
+    assert source.name == r"caf\udce9\n\x1b[1m.zip"
+    into = tmp_path / "into"
+    into.mkdir()
+    assert source.fetch(into, Network(), ignore).source == "local"
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,18 @@ def test_a_file_is_opened_in_the_whole_repository(
     assert (checkout.folder / "folder").is_dir()
 
 
+def test_a_file_of_any_name_is_opened_by_a_url(
+    machine: Machine, git_server: GitServer, upstream: Callable[[str], Upstream]
+) -> None:
+    repository = upstream("org/notes")
+    repository.commit({"My Note#1?.ipynb": "{}"})
+    repository.publish()
+
+    checkout = machine.fetch(f"{git_server.url}/org/notes/-/blob/main/My%20Note%231%3F.ipynb")
+
+    assert checkout.open_at == "lab/tree/My%20Note%231%3F.ipynb"
+
+
 def test_a_merge_request_is_its_ref(machine: Machine, hosted: tuple[str, dict[str, str]]) -> None:
     url, commits = hosted
 

@@ -99,13 +99,16 @@ def test_a_repository_behind_a_link_is_as_good_as_any(repo_with: RepoWith, tmp_p
     assert Repository(tmp_path / "link").text("apt.txt") == "git"
 
 
-def test_a_dangling_link_and_a_loop_are_no_files(repo_with: RepoWith) -> None:
+def test_a_link_to_a_file_that_is_not_there_is_a_mistake_and_not_an_absence(repo_with: RepoWith) -> None:
     repository = repo_with({})
     (repository.root / "apt.txt").symlink_to("nowhere")
+
     (repository.root / "start").symlink_to("start")
 
-    assert not repository.has("apt.txt")
-    assert not repository.has("start")
+    for name in ("apt.txt", "start"):
+        with pytest.raises(InvalidEnvironmentFile) as caught:
+            repository.first(name)
+        assert caught.value.where == name
 
 
 def test_a_name_that_no_file_can_have_is_no_file(repo_with: RepoWith) -> None:

@@ -101,6 +101,22 @@ def test_the_usual_forms_are_git(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("gh:o/r", "https://github.com/o/r"),
+        ("github:o/r", "https://github.com/o/r"),
+        ("gl:g/s/r", "https://gitlab.com/g/s/r"),
+        ("gitlab:g/r", "https://gitlab.com/g/r"),
+    ],
+)
+def test_an_abbreviated_site_is_no_host_and_its_address_is_offered(text: str, meant: str) -> None:
+    with pytest.raises(SourceNotFound) as caught:
+        recognise(text, ref=None, working_folder=NOWHERE)
+    assert caught.value.fix == f"Did you mean {meant}?"
+    assert recognised(f"me@{text}").address.url == f"me@{text}"
+
+
+@pytest.mark.parametrize(
     "text", ["ext::sh -c id", "fd::17", "file::/etc", "::x", "ext::https://example.org/a.git"]
 )
 def test_an_address_that_runs_programs_is_refused(text: str) -> None:

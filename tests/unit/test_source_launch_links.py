@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from r2d.errors import R2DError, WrongUsage
+from r2d.running import Server
+from r2d.sources import recognise as recognise_any
 from r2d.sources.launch_links import LaunchLink, recognise
 
 HUB = "https://mybinder.org"
@@ -51,6 +55,53 @@ def test_the_page_to_open_is_kept(query: str, page: str | None) -> None:
     assert recognise(f"{HUB}/v2/gh/org/repo/main?{query}") == LaunchLink(
         "https://github.com/org/repo", "main", page
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "url"),
+    [
+        ("urlpath=lab%2Ftree%2FMy%20Note%23book.ipynb", "lab/tree/My%20Note%23book.ipynb?token=T"),
+        ("urlpath=lab%2Ftree%2FMy%2520Note.ipynb", "lab/tree/My%20Note.ipynb?token=T"),
+        ("urlpath=tree%2F100%25.ipynb", "tree/100%25.ipynb?token=T"),
+        ("urlpath=tree%2F%C3%A9%0A.ipynb", "tree/%C3%A9%0A.ipynb?token=T"),
+        ("urlpath=voila%3Fx%3Da%20b%23part", "voila?x=a%20b&token=T#part"),
+        ("labpath=a%23b.ipynb", "doc/tree/a%23b.ipynb?token=T"),
+    ],
+)
+def test_the_page_of_a_link_makes_a_whole_url(query: str, url: str) -> None:
+    link = recognise(f"{HUB}/v2/gh/org/repo/main?{query}")
+
+    assert link is not None
+    assert link.open_at is not None
+    assert Server("T", open_at=link.open_at).url("127.0.0.1", 1) == f"http://127.0.0.1:1/{url}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://hub.example/v2/swh/swh%3A1%3Arev%3A0123/",
+        "[![Binder](https://mybinder.org/badge_logo.svg)](https://user:secret@hub.example/v2/swh/x?urlpath=lab)",
+    ],
+)
+def test_a_link_of_an_unknown_provider_is_told_the_known_ones(text: str) -> None:
+    with pytest.raises(WrongUsage, match="'swh'") as caught:
+        recognise_any(text, ref=None, working_folder=Path("/nonexistent"))
+    assert "gh, gist, gl, git, zenodo" in str(caught.value.fix)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://github.com/v2/project",
+        "https://git.example/v2/project.git",
+        "git+https://git.example/v2/project/deep",
+        "hg+https://hg.example/v2/project/deep",
+        "https://files.example/v2/files/repo.zip",
+    ],
+)
+def test_an_address_with_v2_in_it_can_be_something_else(text: str) -> None:
+    assert recognise_any(text, ref=None, working_folder=Path("/nonexistent"))
 
 
 @pytest.mark.parametrize(

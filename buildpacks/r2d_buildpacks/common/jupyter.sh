@@ -29,5 +29,7 @@ standalone)
 esac
 
 "$uv" venv --quiet --python "$python" "$prefix"
+# From whichever index has the very file: the hashes say which one that is.
 "$uv" pip install --python "$prefix/bin/python" --require-hashes --no-deps --compile-bytecode \
+    --index-strategy unsafe-best-match \
     --build-constraints /run/r2d/build.txt -r /run/r2d/server.txt

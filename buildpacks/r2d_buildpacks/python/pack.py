@@ -40,6 +40,9 @@ class PythonEnvironment:
         plan = jupyter_server(python_for(self.python, target), target)
         if self.requirements:
             plan += _install(self.requirements)
+        if self.runtime and self.runtime.name == "python" and self.runtime.day:
+            note = f"its date {self.runtime.day} means nothing for Python packages"
+            plan += Plan(ignored=(Ignored(self.runtime.file, note),))
         if self.runtime and self.runtime.unread:
             note = f"only its first line counts; {self.runtime.unread} more are not read"
             plan += Plan(ignored=(Ignored(self.runtime.file, note),))
@@ -72,7 +75,7 @@ class PlainJupyter:
 def _install(wanted: Requirements) -> Plan:
     plan = Plan()
     options = ("--prerelease=allow",) if wanted.prereleases else ()
-    if wanted.packages:
+    if wanted.packages and not wanted.found_in_repository:
         files = [_text("requirements.txt", wanted.packages), _text("constraints.txt", wanted.constraints)]
         plan += steps(
             Stage.DEPENDENCIES,

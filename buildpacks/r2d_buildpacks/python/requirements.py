@@ -27,6 +27,7 @@ class Requirements:
     local: tuple[str, ...]  # lines that mean its files
     constraints: tuple[str, ...] = ()
     prereleases: bool = False  # --pre: releases that are none yet may be taken
+    found_in_repository: bool = False  # --find-links ./folder: any of the packages may be there
     files: tuple[str, ...] = ()  # every file that was read, this one first
 
 
@@ -40,6 +41,7 @@ def requirements(repository: Repository, file: str) -> Requirements:
         local=tuple(reading.local),
         constraints=tuple(reading.constraints),
         prereleases=reading.prereleases,
+        found_in_repository=reading.found_in_repository,
         files=tuple(dict.fromkeys(reading.files)),
     )
 
@@ -51,6 +53,7 @@ class _Reading:
         self.local: list[str] = []
         self.constraints: list[str] = []
         self.prereleases = False
+        self.found_in_repository = False
         self.files: list[str] = []
         self._read: set[tuple[str, bool]] = set()  # a file may be both a list and a constraint
 
@@ -74,6 +77,7 @@ class _Reading:
                 self.constraints.append(line)
             elif path := _path_in(line):
                 self.local.append(line)
+                self.found_in_repository |= bool(_FIND_LINKS.fullmatch(line))
                 self.files += self._describing(path)
             elif line == "--pre":
                 self.prereleases = True

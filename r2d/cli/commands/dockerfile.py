@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from r2d.cli import options
+from r2d.events import Warned
 
 
 @click.command()
@@ -28,4 +29,11 @@ def command(outdir: Path, **given: Any) -> None:
             click.echo(recipe.rendered.dockerfile, nl=False)
             return
         recipe.write(outdir, emit)
+        if work.settings.origins.hold_credentials:
+            emit(
+                Warned(
+                    f"{outdir}/r2d/network/network.sh holds the password of an index or a proxy.",
+                    "Keep the folder to yourself, or take the password out before you pass it on.",
+                )
+            )
     click.echo(outdir)
