@@ -11,8 +11,6 @@ import subprocess
 import threading
 import time
 import tomllib
-import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +19,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any, cast
+
+import requests
+from requests.utils import should_bypass_proxies
 
 from r2d.bases import LABEL, MADE_HERE, base_from_image, knowledge, known_base
 from r2d.engines.protocol import Engine, Image
@@ -32,6 +33,7 @@ from r2d.plan import Base
 _PIECE = 1 << 20
 _TAIL_LINES = 20
 _GRACE_SECONDS = 20
+_ANSWER_SECONDS = 20
 _KEYRINGS = Path("/usr/share/keyrings")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
@@ -187,22 +189,24 @@ def _sources(request: BaseRequest, origins: Origins, emit: Emit) -> tuple[str, .
 
 
 def _answers(address: str, origins: Origins) -> bool:
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https"):
+    if not address.startswith(("http://", "https://")):
         return False
-    request = urllib.request.Request(address, method="HEAD")  # noqa: S310  (the scheme was just looked at)
-    try:
-        trusted = ssl.create_default_context(cafile=origins.ca_bundle)
-        # The empty handler of proxies keeps urllib from looking for some in the environment.
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
-        )
-        if proxy := _proxy_for(parts, origins):
-            request = _through(proxy, request)
-        with opener.open(request, timeout=20):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+    proxies = {"http": origins.http_proxy, "https": origins.https_proxy}
+    if should_bypass_proxies(address, origins.no_proxy or ""):
+        proxies = {}
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.head(
+                address,
+                timeout=_ANSWER_SECONDS,
+                allow_redirects=True,
+                proxies={scheme: proxy for scheme, proxy in proxies.items() if proxy},
+                verify=str(origins.ca_bundle) if origins.ca_bundle else True,
+            )
+        except (requests.RequestException, OSError):
+            return False
+    return answer.ok
 
 
 def _labels(request: BaseRequest) -> tuple[tuple[str, str], ...]:
@@ -213,14 +217,29 @@ def _labels(request: BaseRequest) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(labels.items()))
 
 
-def _require_tools(request: BaseRequest) -> None:
+def missing_packages(name: str) -> tuple[str, ...]:
+    """The packages of this machine's distribution that making this base still needs."""
+    return _missing(requested(name))
+
+
+def _missing(request: BaseRequest) -> tuple[str, ...]:
     distribution = recipe()["distributions"][request.distribution]
-    if shutil.which("mmdebstrap") is None:
+    has_keys = any(_KEYRINGS.glob(f"{distribution['keyring']}.*"))
+    missing = {
+        "mmdebstrap": shutil.which("mmdebstrap") is None,
+        distribution["keyring_package"]: not has_keys,
+    }
+    return tuple(package for package, is_missing in missing.items() if is_missing)
+
+
+def _require_tools(request: BaseRequest) -> None:
+    missing = _missing(request)
+    if "mmdebstrap" in missing:
         raise ToolMissing(
             "mmdebstrap, which makes base images from packages, is not installed.",
-            fix=f"sudo apt-get install --no-install-recommends mmdebstrap {distribution['keyring_package']}",
+            fix=f"sudo apt-get install --no-install-recommends {' '.join(missing)}",
         )
-    if not any(_KEYRINGS.glob(f"{distribution['keyring']}.*")):
+    if missing:
         raise _no_keyring(request)
 
 

@@ -1,6 +1,7 @@
 """The whole story: a checkout becomes findings, a plan, a Dockerfile with its context, an image, a container."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -172,7 +173,9 @@ def default_name(checkout: Checkout, key: str) -> str:
     if checkout.content:
         return image_name_for(checkout.source, subdir=checkout.subdir, content=checkout.content, key=key)
     folder = str(checkout.folder)
-    return image_name_for(checkout.folder.name, content=None, key=hashlib.sha256(folder.encode()).hexdigest())
+    return image_name_for(
+        checkout.folder.name, content=None, key=hashlib.sha256(os.fsencode(folder)).hexdigest()
+    )
 
 
 def ignore_rules(checkout: Checkout, *, keep_git: bool) -> IgnoreRules:

@@ -36,6 +36,7 @@ def container_request(image: Image, work: Workspace, given: dict[str, Any], *, r
         ports=parse_ports(given["publish"] or work.settings.ports),
         publish_all=given["publish_all"],
         volumes=volumes,
+        uid=work.settings.uid,
     )
     return replace(wanted, command=wanted.command[1:]) if wanted.command[:1] == ("--",) else wanted
 

@@ -6,19 +6,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2d.errors import BaseImageUnavailable, R2DError, TemporaryFailure, ToolMissing
+from r2d.errors import BaseImageUnavailable, EngineAbsent, TemporaryFailure, ToolMissing
 from r2d.events import Decided, Emit, Warned
 
 if TYPE_CHECKING:
     from r2d.configuration import Configuration
     from r2d.engines.protocol import Engine
 
-# What Podman needs beside itself; Debian and Ubuntu name them alike.
-_PODMAN = ("podman", "runc")
-_PODMAN_ROOTLESS = ("uidmap", "slirp4netns", "fuse-overlayfs")
-_BASE_TOOLS = ("mmdebstrap",)
+# Podman and what it needs beside itself: the program that shows each, and its package in Debian and Ubuntu.
+_PODMAN = {"podman": "podman", "runc": "runc"}
+_PODMAN_ROOTLESS = {"newuidmap": "uidmap", "slirp4netns": "slirp4netns", "fuse-overlayfs": "fuse-overlayfs"}
 
 FALLBACK_BASE = "debian:trixie"
 
@@ -99,11 +99,27 @@ class Repair:
             with open_engine(self.settings) as engine:
                 self.emit(Decided("engine", engine.facts.name, f"it answers at {engine.facts.address}"))
                 return
-        except R2DError as error:
-            packages = _PODMAN if os.geteuid() == 0 else _PODMAN + _PODMAN_ROOTLESS
-            self._install(packages, because=error.problem.splitlines()[0])
+        except EngineAbsent as error:
+            done = self._provide_engine(error)
         with open_engine(self.settings) as engine:
-            self.emit(Decided("engine", engine.facts.name, "installed just now"))
+            self.emit(Decided("engine", engine.facts.name, done))
+
+    def _provide_engine(self, absent: EngineAbsent) -> str:
+        """Start the Docker that is there, or install what is missing; what was done."""
+        from r2d.engines.find import START_DOCKER
+
+        because = absent.problem.splitlines()[0]
+        if absent.fix == START_DOCKER:
+            because = f"Docker is installed and does not answer. {because}"
+            if Path("/run/systemd/system").is_dir():
+                self._run(["systemctl", "start", "docker"], because=because)
+                return "started just now"
+        # An engine that was named, at an address or as Docker, is not replaced by another one.
+        packages = () if absent.where or self.settings.engine == "docker" else podman_packages(shutil.which)
+        if not packages:
+            raise absent
+        self._install(packages, because=because)
+        return "installed just now"
 
     def _base(self) -> None:
         from r2d import bases
@@ -123,28 +139,39 @@ class Repair:
                 self._make_base(engine)
 
     def _make_base(self, engine: "Engine") -> None:
-        from r2d.base_factory import create_base
+        from r2d.base_factory import create_base, missing_packages
         from r2d.configuration import set_user_default, user_config_file
 
-        if not shutil.which("mmdebstrap"):
-            self._install(_BASE_TOOLS, because="a base image is made from the package mirror")
+        if missing := missing_packages(FALLBACK_BASE):
+            self._install(missing, because="a base image is made from the package mirror")
         image = create_base(engine, FALLBACK_BASE, origins=self.settings.origins, emit=self.emit)
         file = user_config_file(self.environ)
         set_user_default(file, "base_image", image.names[0])
         self.emit(Decided("base image", image.names[0], f"the default from now on, in {file}"))
 
     def _install(self, packages: tuple[str, ...], *, because: str) -> None:
-        as_root = [] if os.geteuid() == 0 else ["sudo"]
-        update = [*as_root, "apt-get", "update"]
-        install = [*as_root, "apt-get", "install", "--yes", "--no-install-recommends", *packages]
-        line = " ".join(install)
         if shutil.which("apt-get") is None:
             raise ToolMissing(
                 because, fix=f"Install {' '.join(packages)} with your system's package manager."
             )
-        if not self.agree(f"{because}\nRun: {line}?"):
-            raise ToolMissing(because, fix=line)
-        for command in (update, install):
-            ended = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        # --no-remove: what conflicts with something that is there, Docker's own packages say, stays out.
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "--no-remove", *packages]
+        self._run(["apt-get", "update"], install, because=because)
+
+    def _run(self, *commands: list[str], because: str) -> None:
+        """Run these as root once the user agreed to the last of them."""
+        as_root = [] if os.geteuid() == 0 else ["sudo"]
+        lines = [[*as_root, *command] for command in commands]
+        main = " ".join(lines[-1])
+        if not self.agree(f"{because}\nRun: {main}?"):
+            raise ToolMissing(because, fix=main)
+        for line in lines:
+            ended = subprocess.run(line, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
             if ended.returncode:
-                raise ToolMissing(f"`{' '.join(command)}` ended with exit code {ended.returncode}.", fix=line)
+                raise ToolMissing(f"`{' '.join(line)}` ended with exit code {ended.returncode}.", fix=main)
+
+
+def podman_packages(which: Callable[[str], str | None]) -> tuple[str, ...]:
+    """What has to be installed for Podman to work for this user; a program that is there is left alone."""
+    programs = _PODMAN if os.geteuid() == 0 else _PODMAN | _PODMAN_ROOTLESS
+    return tuple(package for program, package in programs.items() if which(program) is None)

@@ -69,9 +69,10 @@ class Workspace:
     def recipe(self, target: Target, options: Options) -> "Recipe":
         """Everything a build for this target reads."""
         from r2d.pipeline import recipe
-        from r2d.tools import tool_for
+        from r2d.tools import fetching_environment, tool_for
 
-        tool = partial(tool_for, platform=target.platform, cache=_user_cache() / "tools")
+        told = fetching_environment(self.settings.origins, os.environ)
+        tool = partial(tool_for, platform=target.platform, cache=_user_cache() / "tools", environment=told)
         plan = self.plan(target)
         return recipe(self.checkout, plan, target, self._wishes(options), self.settings.origins, tool)
 

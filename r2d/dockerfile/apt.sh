@@ -13,6 +13,7 @@ mkdir -p "$cache/lists/partial" "$cache/archives/partial"
 apt() {
     apt-get -o "Dir::State::Lists=$cache/lists" -o "Dir::Cache=$cache" -o APT::Keep-Downloaded-Packages=true \
         -o APT::Cmd::Pattern-Only=true -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
+        ${SSL_CERT_FILE:+-o "Acquire::https::CAInfo=$SSL_CERT_FILE"} \
         ${sources:+-o "Dir::Etc::SourceList=$sources" -o Dir::Etc::SourceParts=-} "$@"
 }
 
@@ -23,15 +24,23 @@ if [ -n "${R2D_DISTRIBUTION_MIRROR:-}" ]; then
     trap 'rm -f "$sources"' EXIT
     # shellcheck source=/dev/null
     . /etc/os-release
+    mirror=${R2D_DISTRIBUTION_MIRROR%/}
     case $ID in
-    ubuntu) components="main universe restricted multiverse" ;;
-    *) components=main ;;
+    ubuntu) components="main universe restricted multiverse" security=$mirror ;;
+    *) components=main security=$mirror-security ;;
     esac
     for suite in "$VERSION_CODENAME" "$VERSION_CODENAME-updates"; do
-        echo "deb $R2D_DISTRIBUTION_MIRROR $suite $components"
+        echo "deb $mirror $suite $components"
     done >"$sources"
+    echo "deb $security $VERSION_CODENAME-security $components" >>"$sources"
 fi
 
-apt update -qq
+if ! apt update -qq; then
+    [ -n "$sources" ] || exit 1
+    # Not every mirror has them; where it is the mirror itself that fails, it fails again.
+    echo "apt.sh: going on without the security updates of $VERSION_CODENAME" >&2
+    sed -i '$d' "$sources"
+    apt update -qq
+fi
 apt install -qq --yes --no-install-recommends -- "$@"
 rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log

@@ -14,6 +14,7 @@ from r2d.engines.podman_service import PodmanService, read_machine, runtime_path
 from r2d.engines.wire import TlsFiles
 from r2d.errors import EngineAbsent, EngineRefused, InvalidConfiguration, R2DError, WrongUsage
 
+START_DOCKER = "sudo systemctl start docker"
 _SCHEMES = ("unix://", "tcp://", "ssh://", "http://", "https://", "npipe://")
 _INSTALL = {
     "apt-get": "sudo apt-get install -y podman",
@@ -196,7 +197,7 @@ def _repair(engine: str | None, stale: list[Candidate], environ: Mapping[str, st
     """The one command that gives this machine an engine."""
     docker_is_down = any(_exists(candidate) and "Docker" in candidate.name for candidate in stale)
     if engine != "podman" and (docker_is_down or shutil.which("dockerd", path=environ.get("PATH", ""))):
-        return "sudo systemctl start docker"
+        return START_DOCKER
     if engine == "docker":
         return "sudo apt-get install -y docker.io" if _installer(environ) == "apt-get" else "Install Docker."
     return _INSTALL.get(_installer(environ) or "", "Install Podman 4 or newer.")

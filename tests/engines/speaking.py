@@ -72,7 +72,8 @@ class Asked(BaseHTTPRequestHandler):
         if path.endswith("/version"):
             self.answer(self.server.version)
         elif path.endswith("/info"):
-            self.answer({"SecurityOptions": [], "DockerRootDir": "/nonexistent"})
+            options = ["name=rootless"] if self.server.rootless else []
+            self.answer({"SecurityOptions": options, "DockerRootDir": "/nonexistent"})
         else:
             self.server.respond(self)
 
@@ -82,6 +83,7 @@ class Asked(BaseHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     version: dict[str, object]
+    rootless: bool
     respond: Callable[[Asked], None]
 
     def handle_error(self, *_: object) -> None:
@@ -93,11 +95,14 @@ def speaking_engine(
     path: Path,
     respond: Callable[[Asked], None] = lambda asked: asked.answer({"message": "nothing here"}, 404),
     version: dict[str, object] | None = None,
+    *,
+    rootless: bool = False,
 ) -> Iterator[str]:
     """Run the server while the block runs; its address."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _Server(str(path), Asked) as server:
         server.version = version or DOCKER
+        server.rootless = rootless
         server.respond = respond
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from r2d import base_factory
-from r2d.base_factory import create_base, list_bases, mmdebstrap, packages, requested
+from r2d.base_factory import create_base, list_bases, missing_packages, mmdebstrap, packages, requested
 from r2d.bases import probe_base
 from r2d.engines.fake import FakeEngine
 from r2d.engines.find import open_engine
@@ -142,6 +142,7 @@ def test_proxies_reach_mmdebstrap_and_no_list_of_processes(stand_in, heard, tmp_
 
 def test_without_mmdebstrap_the_command_that_installs_it_is_named(monkeypatch, heard, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(base_factory, "_KEYRINGS", tmp_path)
     with pytest.raises(ToolMissing) as caught:
         create(FakeEngine(), heard)
     assert caught.value.fix is not None
@@ -188,9 +189,37 @@ def test_without_a_mirror_the_sources_are_mmdebstraps_own():
     assert mmdebstrap(requested("debian:trixie"), ())[-2:] == ["trixie", "-"]
 
 
+def test_a_ca_bundle_is_trusted_while_the_base_is_made_and_not_named_in_it(stand_in, heard, tmp_path):
+    stand_in(
+        'mkdir -p "$OUT/root/etc/apt/apt.conf.d"\n'
+        'for word; do case $word in --setup-hook=*) sh -c "${word#*=}" sh "$OUT/root" ;; esac; done\n'
+        'cp -r "$OUT/root" "$OUT/during"\n'
+        'for word; do case $word in --customize-hook=rm*) sh -c "${word#*=}" sh "$OUT/root" ;; esac; done\n'
+        'cat "$ROOTFS"'
+    )
+    create(FakeEngine(), heard, origins=Origins(ca_bundle=Path("/etc/our lab's.pem")))
+    settings = "etc/apt/apt.conf.d"
+    (during,) = (tmp_path / "during" / settings).iterdir()
+    assert during.read_text() == 'Acquire::https::CAInfo "/etc/our lab\'s.pem";\n'
+    assert list((tmp_path / "root" / settings).iterdir()) == []
+
+
+def test_what_making_a_base_needs_is_named_by_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(base_factory, "_KEYRINGS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert missing_packages("debian:trixie") == ("mmdebstrap", "debian-archive-keyring")
+    (tmp_path / "debian-archive-keyring.pgp").touch()
+    assert missing_packages("debian:trixie") == ("mmdebstrap",)
+    (tmp_path / "mmdebstrap").touch(mode=0o755)
+    assert missing_packages("debian:trixie") == ()
+    assert missing_packages("ubuntu:24.04") == ("ubuntu-keyring",)
+
+
 class _Mirror(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
-        there = self.path == "/debian-security/dists/trixie-security/InRelease"
+        # A proxy is asked for a whole address.
+        path = self.path.removeprefix("http://mirror.invalid")
+        there = path == "/debian-security/dists/trixie-security/InRelease"
         self.send_response(200 if there else 404)
         self.end_headers()
 
@@ -214,6 +243,15 @@ def test_a_mirror_gives_updates_and_security_too(stand_in, heard, mirror, tmp_pa
         f"deb {mirror} trixie-updates main",
         f"deb {mirror}-security trixie-security main",
     ]
+    assert not heard.of(Warned)
+
+
+def test_a_mirror_behind_a_proxy_is_asked_through_it(stand_in, heard, mirror):
+    stand_in('cat "$ROOTFS"')
+    behind = "http://mirror.invalid/debian"
+    dead = "http://127.0.0.1:1"
+    create(FakeEngine(), heard, mirror=behind, origins=Origins(http_proxy=mirror.removesuffix("/debian")))
+    create(FakeEngine(), heard, mirror=mirror, origins=Origins(http_proxy=dead, no_proxy="127.0.0.1"))
     assert not heard.of(Warned)
 
 

@@ -173,7 +173,7 @@ except EngineRefused as error:
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        (DOCKER | {"ApiVersion": "1.38", "Version": "18.06.3"}, "18.09"),
+        (DOCKER | {"ApiVersion": "1.40", "Version": "19.03.15"}, "20.10"),
         (DOCKER | {"ApiVersion": "1.12", "Version": "1.0"}, "1.24"),
         (PODMAN | {"Version": "3.4.4", "ApiVersion": "1.40"}, "version 4"),
         (DOCKER | {"Os": "windows"}, "windows"),
