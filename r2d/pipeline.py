@@ -172,7 +172,7 @@ def default_name(checkout: Checkout, key: str) -> str:
     """The name an image gets when nobody gives one; a folder keeps its name from build to build."""
     if checkout.content:
         return image_name_for(checkout.source, subdir=checkout.subdir, content=checkout.content, key=key)
-    folder = str(checkout.folder)
+    folder = os.path.realpath(checkout.folder)
     return image_name_for(
         checkout.folder.name, content=None, key=hashlib.sha256(os.fsencode(folder)).hexdigest()
     )

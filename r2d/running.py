@@ -10,7 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from r2d.engines.protocol import Container, Engine, Port, RunRequest
-from r2d.errors import ContainerNotStarted, R2DError, Terminated
+from r2d.errors import ContainerNotStarted, R2DError, ServerNeverAnswered, Terminated
 from r2d.events import ContainerExited, ContainerStarted, ContainerStopping, Emit, ServerReady, Warned
 
 JUPYTER_PORT = 8888
@@ -51,18 +51,28 @@ def run(
 ) -> int:
     """Run a container to its end and take it away, whatever happens; its exit code."""
     container = _started(engine, wanted, server, free_port)
-    ended = threading.Event()
+    ended, answered = threading.Event(), threading.Event()
     watcher: threading.Thread | None = None
+
+    def told(url: str) -> None:
+        answered.set()
+        on_ready(url)
+
     try:
         emit(ContainerStarted(container.id, wanted.image))
         if server:
             watcher = threading.Thread(
-                target=_announce, args=(engine, container, server, emit, ended, on_ready), daemon=True
+                target=_announce, args=(engine, container, server, emit, ended, told), daemon=True
             )
             watcher.start()
         container.follow(emit)
         code = container.wait()
         emit(ContainerExited(code))
+        if server and code == 0 and not answered.is_set():
+            raise ServerNeverAnswered(
+                "The container ended before its Jupyter answered.",
+                fix='A script start must end in: exec "$@"',
+            )
         return code
     except (KeyboardInterrupt, Terminated) as signal:
         because = signal.signal_name if isinstance(signal, Terminated) else "Ctrl-C"

@@ -1,5 +1,6 @@
 """The command tree, and what becomes of errors."""
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -10,7 +11,7 @@ import click
 from r2d import __version__
 from r2d.cli.main import COMMANDS
 from r2d.cli.options import DEBUG
-from r2d.errors import R2DError, Terminated
+from r2d.errors import OutputNotWritten, R2DError, Terminated
 
 _COMPLETION = "_R2D_COMPLETE"  # what a shell sets when it asks for completions
 
@@ -97,13 +98,22 @@ def invoke(words: list[str]) -> int:
         # Who reads our output has seen enough; the interpreter's own last flush must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _own_fault(error, meta)
+        click.echo("r2d: the result cannot be written: there is no space left.", err=True)
+        return OutputNotWritten.exit_code
     except Exception as error:
-        if meta.get(DEBUG):
-            raise
-        click.echo(
-            f"r2d: this is a fault of r2d: {type(error).__name__}: {error}\n"
-            "Please report it, with what `--debug` adds.",
-            err=True,
-        )
-        return 1
+        return _own_fault(error, meta)
     return result if isinstance(result, int) else 0
+
+
+def _own_fault(error: Exception, meta: dict[str, Any]) -> int:
+    if meta.get(DEBUG):
+        raise error
+    click.echo(
+        f"r2d: this is a fault of r2d: {type(error).__name__}: {error}\n"
+        "Please report it, with what `--debug` adds.",
+        err=True,
+    )
+    return 1

@@ -134,20 +134,36 @@ class Repair:
                 engine.pull(reference, self.emit)
             except (BaseImageUnavailable, TemporaryFailure) as error:
                 self.emit(
-                    Warned(f"{name} cannot be had here: {error.problem}", f"Making {FALLBACK_BASE} instead.")
+                    Warned(
+                        f"{name} cannot be had here: {error.problem}",
+                        f"Using {FALLBACK_BASE} instead; to make it takes about a minute.",
+                    )
                 )
                 self._make_base(engine)
 
     def _make_base(self, engine: "Engine") -> None:
-        from r2d.base_factory import create_base, missing_packages
-        from r2d.configuration import set_user_default, user_config_file
+        from r2d.base_factory import create_base, list_bases, missing_packages
 
+        distribution, _, release = FALLBACK_BASE.partition(":")
+        there = [
+            made
+            for made in list_bases(engine)
+            if (made.distribution, made.release) == (distribution, release)
+        ]
+        if there:
+            self._use_from_now_on(there[0].reference)
+            return
         if missing := missing_packages(FALLBACK_BASE):
             self._install(missing, because="a base image is made from the package mirror")
         image = create_base(engine, FALLBACK_BASE, origins=self.settings.origins, emit=self.emit)
+        self._use_from_now_on(image.names[0])
+
+    def _use_from_now_on(self, reference: str) -> None:
+        from r2d.configuration import set_user_default, user_config_file
+
         file = user_config_file(self.environ)
-        set_user_default(file, "base_image", image.names[0])
-        self.emit(Decided("base image", image.names[0], f"the default from now on, in {file}"))
+        set_user_default(file, "base_image", reference)
+        self.emit(Decided("base image", reference, f"the default from now on, in {file}"))
 
     def _install(self, packages: tuple[str, ...], *, because: str) -> None:
         if shutil.which("apt-get") is None:

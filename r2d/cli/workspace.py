@@ -115,12 +115,13 @@ def reporting(options: Options, *, only_problems: bool = False) -> Iterator[Emit
     from r2d.report import open_report
 
     stream = sys.stderr
+    is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
     with open_report(
         "plain" if only_problems else options["progress"],
         stream=stream,
-        is_terminal=stream.isatty() and os.environ.get("TERM") != "dumb",
+        is_terminal=is_terminal,
         width=None,
-        color=stream.isatty() and "NO_COLOR" not in os.environ,
+        color=is_terminal and "NO_COLOR" not in os.environ,
         verbose=options["verbose"],
         log=options["log"],
         quiet=options["quiet"],

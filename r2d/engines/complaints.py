@@ -38,6 +38,7 @@ _PREFIXES = re.compile(
     r"desc =|failed to compute cache key|Error response from daemon|building at STEP \".*?\"(?=:)|error)(?::\s*|\s+)",
     re.I,
 )
+_ERROR_LINE = re.compile(r"(?:error|fatal|E)\b:", re.I)
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use", re.I)
 _NO_COMMAND = re.compile(
     r'exec:? ".*": .*(?:not found|no such file or directory|permission denied)|exec format error'
@@ -136,8 +137,14 @@ def engine_failure(message: str, *, doing: str) -> R2DError:
     return EngineFailed(f"The engine could not {doing}: {reason_in(message)}", fix="Run `r2d doctor`.")
 
 
+def _telling(tail: tuple[str, ...]) -> str:
+    """The line that says most: the last that calls itself an error, else the last of all."""
+    lines = [line.strip() for line in tail if line.strip()] or [""]
+    return next((line for line in reversed(lines) if _ERROR_LINE.match(line)), lines[-1])
+
+
 def _step_failure(step: FailedStep, code: int) -> BuildFailed:
-    last_words = f" Its last words: {step.tail[-1].strip()}" if step.tail else ""
+    last_words = f" Its last words: {_telling(step.tail)}" if step.tail else ""
     # A name in words says what failed; the instruction would only repeat it at length.
     what = f"`{_shortened(step.instruction)}`" if step.name == step.instruction else "This step"
     if code == _KILLED:

@@ -9,7 +9,7 @@ import pytest
 
 from r2d.engines.fake import ContainerScript, FakeContainer, FakeEngine
 from r2d.engines.protocol import Container, Port, RunRequest
-from r2d.errors import ContainerNotStarted, EngineFailed
+from r2d.errors import ContainerNotStarted, EngineFailed, ServerNeverAnswered
 from r2d.events import (
     ContainerExited,
     ContainerOutput,
@@ -104,6 +104,8 @@ def test_the_address_is_told_after_the_server_answers_and_not_before(
 def test_the_server_listens_where_the_port_is_published_and_has_the_token(
     engine: FakeEngine, heard: Heard
 ) -> None:
+    engine.script_container(ContainerScript(exit_code=1))
+
     run(engine, RunRequest(IMAGE, env=(("A", "1"),)), Server("tok"), heard, free_port=lambda: 4321)
 
     request = engine.containers[0].request
@@ -114,11 +116,24 @@ def test_the_server_listens_where_the_port_is_published_and_has_the_token(
 
 
 def test_a_port_the_user_published_is_used(engine: FakeEngine, heard: Heard) -> None:
+    engine.script_container(ContainerScript(exit_code=1))
     wanted = RunRequest(IMAGE, ports=(Port(8888, host_port=9000),))
 
     run(engine, wanted, Server("tok"), heard, free_port=nobody_asks)
 
     assert engine.containers[0].request.ports == wanted.ports
+
+
+def test_a_container_that_ends_well_before_its_server_answered_is_a_failure(
+    engine: FakeEngine, heard: Heard
+) -> None:
+    engine.script_container(ContainerScript(exit_code=0))
+
+    with pytest.raises(ServerNeverAnswered) as caught:
+        run(engine, RunRequest(IMAGE), Server("t"), heard, free_port=lambda: 4321)
+
+    assert 'exec "$@"' in str(caught.value.fix)
+    assert engine.containers[0].removed
 
 
 def test_a_command_gets_no_port_and_no_server(engine: FakeEngine, heard: Heard) -> None:
@@ -192,10 +207,10 @@ def test_a_real_ctrl_c_while_the_container_is_quiet_stops_it(engine: FakeEngine,
 def test_a_port_that_is_taken_meanwhile_is_exchanged_for_another(engine: FakeEngine, heard: Heard) -> None:
     engine.script_container(ContainerScript(until_stopped=True))
     taken = engine.run(RunRequest(IMAGE, ports=(Port(1, host_port=4000),)))
-    engine.script_container(ContainerScript())
+    engine.script_container(ContainerScript(exit_code=1))
     ports = iter([4000, 4001])
 
-    assert run(engine, RunRequest(IMAGE), Server("t"), heard, free_port=lambda: next(ports)) == 0
+    assert run(engine, RunRequest(IMAGE), Server("t"), heard, free_port=lambda: next(ports)) == 1
 
     assert engine.containers[-1].request.ports[0].host_port == 4001
     taken.remove()

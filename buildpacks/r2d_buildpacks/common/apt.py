@@ -29,7 +29,7 @@ class AptPackages:
 
     @property
     def because(self) -> str:
-        return f"{self.file} lists {len(self.packages)} packages of the distribution"
+        return f"{self.file} lists packages of the distribution ({len(self.packages)})"
 
     def plan(self, target: Target) -> Plan:
         return steps(Stage.SYSTEM, Apt(self.packages)) if self.packages else Plan()

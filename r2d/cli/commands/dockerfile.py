@@ -19,7 +19,8 @@ from r2d.events import Warned
 def command(outdir: Path, **given: Any) -> None:
     """Write REPO's Dockerfile and all it reads into OUTDIR; - prints the Dockerfile alone.
 
-    `docker build OUTDIR` and `podman build --format docker OUTDIR` make the image that r2d would make.
+    `docker build OUTDIR` and `podman build --format docker OUTDIR` make the image that r2d would make. Docker
+    needs its BuildKit builder for that: the default since Docker 23, DOCKER_BUILDKIT=1 before.
     """
     from r2d.cli.workspace import reporting, workspace
 

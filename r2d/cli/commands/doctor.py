@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from r2d.cli import options
+from r2d.errors import EngineAbsent
 
 
 @click.command()
@@ -29,4 +30,4 @@ def command(repair: bool, yes: bool, **given: Any) -> int:
     checks = list(diagnosis(settings, os.environ))
     for check in checks:
         click.echo(check.line)
-    return 0 if all(check.good or not check.needed for check in checks) else 1
+    return 0 if all(check.good or not check.needed for check in checks) else EngineAbsent.exit_code

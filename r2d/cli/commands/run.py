@@ -24,7 +24,7 @@ def command(**given: Any) -> int:
     """Build the image of REPO and run it with Jupyter, or with CMD.
 
     Options come before REPO; what follows it belongs to the command in the container. The container ends with
-    Ctrl-C, and its exit code is r2d's.
+    Ctrl-C, and its exit code is r2d's. Standard input is not passed on.
     """
     from r2d.cli.container_request import check_editable, container_request
     from r2d.cli.workspace import open_engine, reporting, workspace
