@@ -46,7 +46,7 @@ class RecognisedGit:
             git_content.check_out(git, wanted, part=part)
         checkout = Checkout(
             folder=into,
-            source=self.name,
+            source=_named_in_labels(self.name),
             content=wanted.commit,
             ref=self._asked(),
             temporary=True,
@@ -148,6 +148,11 @@ def recognise_local(path: Path, *, name: str, ref: str | None) -> Source:
     if ref:
         git_refs.check_ref(ref, where=name)
     return RecognisedGit(Address(str(path), name), ref=ref)
+
+
+def _named_in_labels(name: str) -> str:
+    """A repository in a folder is called as folders are: its path would tell of the machine."""
+    return name if ":" in name else "local"
 
 
 def _is_bare(path: Path) -> bool:
