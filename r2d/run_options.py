@@ -1,4 +1,4 @@
-"""The grammars of what a run is told: ports, variables, env-files, volumes, labels, build arguments."""
+"""The grammars of what a run is told: ports, variables, env-files, volumes, labels."""
 
 import posixpath
 import re
@@ -181,7 +181,7 @@ def together(*several: Variables) -> Variables:
     )
 
 
-def _variable(text: str, where: str, host: Mapping[str, str], *, receiver: str = "container") -> Variables:
+def _variable(text: str, where: str, host: Mapping[str, str]) -> Variables:
     name, equals, value = text.partition("=")
     _check_name(name, where, form="NAME=VALUE, or NAME to pass on its value here")
     if equals:
@@ -192,7 +192,7 @@ def _variable(text: str, where: str, host: Mapping[str, str], *, receiver: str =
     return Variables(
         warnings=(
             Warned(
-                f"{name} is not set here, so the {receiver} does not get it.",
+                f"{name} is not set here, so the container does not get it.",
                 fix=f"Set it, or write {name}=VALUE.",
             ),
         )
@@ -333,7 +333,7 @@ def _volume_target(text: str, image_working_dir: str, where: str) -> str:
     return target
 
 
-# --- labels and build arguments
+# --- labels
 
 
 def parse_labels(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -344,13 +344,3 @@ def parse_labels(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         _check_name(name, f"--label {text}", form="NAME=VALUE")
         labels[name] = value
     return tuple(labels.items())
-
-
-def parse_build_args(texts: Iterable[str], *, host: Mapping[str, str] | None) -> Variables:
-    """All `--build-arg NAME[=VALUE]`; a bare NAME takes the host's value; empty if `host` is None."""
-    found = []
-    for text in texts:
-        # Without a host to ask, a bare name means the empty value: what the drop-in command promises.
-        complete = text if host is not None or "=" in text else f"{text}="
-        found.append(_variable(complete, f"--build-arg {text}", host or {}, receiver="build"))
-    return together(*found)

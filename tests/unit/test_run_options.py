@@ -11,7 +11,6 @@ from r2d.run_options import (
     anchored_volume,
     format_port,
     format_volume,
-    parse_build_args,
     parse_env,
     parse_env_file,
     parse_labels,
@@ -273,7 +272,7 @@ def test_a_volume_of_a_file_starts_at_the_files_folder() -> None:
     assert anchored_volume("~/data:x", folder=Path("/etc/r2d")) == "~/data:x"
 
 
-# --- labels and build arguments
+# --- labels
 
 
 def test_a_label_is_split_at_its_first_equals_sign() -> None:
@@ -284,9 +283,3 @@ def test_a_label_without_a_name_is_refused() -> None:
     with pytest.raises(WrongUsage) as caught:
         parse_labels(["=x"])
     assert caught.value.where == "--label =x"
-
-
-def test_a_bare_build_argument_takes_the_hosts_value_or_none() -> None:
-    assert parse_build_args(["A", "B=1"], host={"A": "a"}).values == (("A", "a"), ("B", "1"))
-    assert parse_build_args(["A"], host=None).values == (("A", ""),)
-    assert "so the build does not" in parse_build_args(["A"], host={}).warnings[0].problem
