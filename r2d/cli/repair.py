@@ -62,10 +62,9 @@ def diagnosis(settings: "Configuration", environ: Mapping[str, str]) -> Iterator
 
 
 def _base_check(settings: "Configuration") -> Check:
-    from r2d import bases
-    from r2d.cli.workspace import open_engine
+    from r2d.cli.workspace import base_name, open_engine
 
-    name = settings.base_image or bases.default_base().reference
+    name = base_name(settings)
     with open_engine(settings) as engine:
         if engine.find(settings.origins.image(name)):
             return Check(True, True, "base image", f"{name} is in {engine.facts.name}")
@@ -122,10 +121,9 @@ class Repair:
         return "installed just now"
 
     def _base(self) -> None:
-        from r2d import bases
-        from r2d.cli.workspace import open_engine
+        from r2d.cli.workspace import base_name, open_engine
 
-        name = self.settings.base_image or bases.default_base().reference
+        name = base_name(self.settings)
         with open_engine(self.settings) as engine:
             reference = self.settings.origins.image(name)
             if engine.find(reference):

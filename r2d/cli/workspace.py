@@ -102,6 +102,13 @@ class Workspace:
         )
 
 
+def base_name(settings: "Configuration") -> str:
+    """The base image that is meant: the one that is set, else the one r2d is pinned to."""
+    from r2d import bases
+
+    return settings.base_image or bases.default_base().reference
+
+
 def _own_platform() -> str:
     return "linux/arm64" if platform.machine() in ("aarch64", "arm64") else "linux/amd64"
 

@@ -50,10 +50,10 @@ def list_(**given: Any) -> None:
     """List the base images made by `r2d base create`, and those r2d knows."""
     from r2d import bases
     from r2d.base_factory import list_bases
-    from r2d.cli.workspace import load_settings, open_engine
+    from r2d.cli.workspace import base_name, load_settings, open_engine
 
     settings = load_settings(given, None)
-    default = settings.base_image or bases.default_base().reference
+    default = base_name(settings)
     with open_engine(settings) as engine:
         made = list_bases(engine)
     for base in (*made, *bases.known_bases()):
